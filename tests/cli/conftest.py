@@ -17,7 +17,7 @@ class CommandLine:
 
     def __init__(self, state_dir, home, environment=()):
         self.state_dir = state_dir
-        self._env = os.environ | {
+        self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
             "VELATURA_STATE_DIR": str(state_dir),
             "HOME": str(home),
@@ -27,7 +27,7 @@ class CommandLine:
     def __call__(self, *words, code=0, timeout=120):
         result = subprocess.run(
             self.words(words),
-            env=self._env,
+            env=self.environment,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -39,7 +39,7 @@ class CommandLine:
 
     def start(self, *words, **options):
         return subprocess.Popen(
-            self.words(words), env=self._env, stdin=subprocess.DEVNULL, text=True, **options
+            self.words(words), env=self.environment, stdin=subprocess.DEVNULL, text=True, **options
         )
 
     def words(self, words):

@@ -42,7 +42,7 @@ def edit(source, tmp_path):
     """Runs an edit, and gives the recipe of its result and what was said beside it."""
 
     def run(command_line, *words):
-        ended = command_line("edit", source, *words, *FEW, "--out", tmp_path / "out.png", "--json")
+        ended = command_line("edit", source, *words, *FEW, "--force", "--out", tmp_path / "out.png", "--json")
         return json.loads(ended.stdout)["layers"][0]["recipe"], ended.stderr
 
     return run

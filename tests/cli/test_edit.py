@@ -161,7 +161,7 @@ def test_embedded_profile_is_kept(cli, tmp_path, files):
         (("--prompt", "hat " * 300), 1, "prompt"),
         (("--mask", "absent.png"), 1, "no file absent.png"),
         (("--out", "/absent/out.png"), 1, "no folder /absent"),
-        (("--out", "out.gif"), 2, ".ora, .psd, .png"),
+        (("--out", "out.gif"), 2, "must end in"),
         (("--timeout", "-1"), 2, "above 0"),
         (("--bogus",), 2, "--bogus"),
     ],

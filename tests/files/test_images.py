@@ -1,6 +1,8 @@
 """Reading pictures and masks: depth, orientation, colour, and everything that is refused."""
 
+import contextlib
 import io
+import os
 import struct
 import zlib
 
@@ -145,6 +147,8 @@ def test_profiles_that_are_not_of_the_pixels_are_refused(tmp_path, depth):
         error = refused(read_image, path)
         assert error.code == "unsupported-colour"
         assert "Convert the picture to sRGB" in error.message
+    gray = imagecodecs.png_encode(np.repeat(pixels[..., :1], 3, axis=-1))
+    path.write_bytes(chunks.insert(gray, (chunks.icc_chunk(icc),)))
     assert read_mask(path).channels == "A"  # a mask's values are no colours
 
 
@@ -233,6 +237,51 @@ def test_other_broken_files_give_a_sentence_or_a_picture(tmp_path_factory, noise
     path = tmp_path_factory.getbasetemp() / "broken"
     path.write_bytes(stream.getvalue()[:cut] + noise)
     one_sentence_or_a_picture(read_image, path)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_the_orientation_is_read_in_each_form_at_each_depth(tmp_path, depth):
+    pixels = noise((6, 9, 3), np.uint16 if depth == 16 else np.uint8)
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    hexed = exif.tobytes().hex()
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6"/></x:xmpmeta>'
+    for told in (
+        (b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")),
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),
+        (b"tEXt", b"Raw profile type exif\0" + f"\nexif\n{len(hexed) // 2:8}\n{hexed}\n".encode()),
+    ):
+        (tmp_path / "a.png").write_bytes(chunks.insert(imagecodecs.png_encode(pixels), (told,)))
+        assert np.array_equal(read_image(tmp_path / "a.png").pixels, np.rot90(pixels, -1)), told
+
+
+def test_nothing_is_said_about_what_libpng_does_not_like(tmp_path, capfd):
+    pixels = noise((6, 9), np.uint16)
+    odd = (chunks.icc_chunk(colour.srgb_icc()), (b"gAMA", bytes(4)), (b"tIME", b"long ago"))
+    for number, bad in enumerate(odd):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(chunks.insert(imagecodecs.png_encode(pixels), (bad,)))
+        with contextlib.suppress(VelaturaError):
+            assert np.array_equal(read_image(path).pixels[..., 0], pixels)
+    # Adam7 of one pixel, which is its first pass alone
+    one = bytearray(imagecodecs.png_encode(pixels[:1, :1]))
+    one[28] = 1
+    one[29:33] = struct.pack(">I", zlib.crc32(one[12:29]))
+    (tmp_path / "one.png").write_bytes(one)
+    assert np.array_equal(read_image(tmp_path / "one.png").pixels[..., 0], pixels[:1, :1])
+    os.write(2, b"heard")  # standard error is as before
+    assert capfd.readouterr().err == "heard"
+
+
+def test_a_picture_with_colours_is_no_mask(tmp_path):
+    path = tmp_path / "m.png"
+    hole = np.dstack([noise((20, 20, 3), np.uint8), np.full((20, 20), 255, np.uint8)])
+    hole[5:15, 5:15] = 0  # as other programs want a mask: the picture with a transparent hole
+    path.write_bytes(imagecodecs.png_encode(hole))
+    assert "has colours, so it is no mask" in refused(read_mask, path).message
+    grays = Pillow.fromarray(np.repeat(hole[..., :1], 3, axis=-1))
+    grays.save(tmp_path / "m.jpg", quality=60)
+    assert read_mask(tmp_path / "m.jpg").channels == "A"
 
 
 def test_masks_are_amounts(tmp_path):

@@ -21,7 +21,8 @@ GROUP = "velatura.commands"
 
 # A command's module is imported only when it is called, so that `velatura --help` imports no picture library.
 _OWN = {
-    "edit": "edit a picture file, select in it or describe it",
+    "edit": "edit picture files, select in them or describe them",
+    "jobs": "list, show, fetch, cancel and clear the edits that the daemon keeps",
     "show": "show how a result was made, from its file",
     "rerun": "run the recipe of a result again, and compare the pixels",
     "demo": "show every kind of edit on the portrait that comes with Velatura",
@@ -35,8 +36,12 @@ _OWN = {
     "forget": "delete what the daemon keeps: prompts, pictures and results",
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
+    "logs": "show the daemon's log",
     "docs": "show the reference pages: how-tos, methods, Python",
+    "completion": "print a script that completes commands and options in a shell",
+    "help": "show the help of a command",
 }
+_MODULES = {"jobs": "jobs_command", "help": "help_command"}  #: where a module has another name
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def offered() -> Offers[Command]:
 
 
 def _importer(name: str) -> Callable[[], ModuleType]:
-    return lambda: importlib.import_module(f"velatura.cli.{name}")
+    return lambda: importlib.import_module(f"velatura.cli.{_MODULES.get(name, name)}")
 
 
 def _offered(entry: EntryPoint) -> Command:

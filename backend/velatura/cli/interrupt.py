@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
+from collections.abc import Generator
 from types import FrameType
 
 
@@ -15,7 +17,9 @@ class Interrupt:
 
     def __init__(self, timeout: float | None) -> None:
         self._end = None if timeout is None else time.monotonic() + timeout
+        self._timeout = timeout
         self._signalled = False
+        self._is_at_once = False
 
     def __enter__(self) -> Interrupt:
         numbers = (signal.SIGINT, signal.SIGTERM)
@@ -35,7 +39,26 @@ class Interrupt:
         """Whether the task should stop."""
         return self._signalled or self.timed_out
 
+    @property
+    def signalled(self) -> bool:
+        """Whether a signal has come."""
+        return self._signalled
+
+    def begin_again(self) -> None:
+        """Begin the time limit anew, for the next task."""
+        self._end = None if self._timeout is None else time.monotonic() + self._timeout
+
+    @contextlib.contextmanager
+    def at_once(self) -> Generator[None]:
+        """A context in which the first signal interrupts, too: for work that cannot read `asked`."""
+        self._is_at_once = True
+        try:
+            yield
+        finally:
+            self._is_at_once = False
+
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        if self._signalled:
+        if self._signalled or self._is_at_once:
+            self._signalled = True
             raise KeyboardInterrupt
         self._signalled = True

@@ -16,10 +16,23 @@ from velatura_protocol.requests import Request
 
 
 def run_job(
-    client: Client, request: Request, inputs: Mapping[str, Pixels | None], interrupt: Interrupt
+    client: Client,
+    request: Request,
+    inputs: Mapping[str, Pixels | None],
+    interrupt: Interrupt,
+    *,
+    is_quiet: bool = False,
 ) -> dict[str, Any]:
-    """Submit a job and wait for it; return it, done. Raises its error, or `cancelled`."""
-    progress = Progress()
+    """Submit a job and wait for it; return it, done. Raises its error, or `cancelled`.
+
+    Args:
+        client: connected.
+        request: the job's.
+        inputs: its pixels.
+        interrupt: cancels it.
+        is_quiet: whether nothing is shown.
+    """
+    progress = Progress(is_quiet=is_quiet)
     is_cancelling = False
 
     def should_cancel() -> bool:

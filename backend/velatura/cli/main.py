@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 
+import shtab
+
 from velatura import __version__
 from velatura.cli import exits
 from velatura.cli.commands import commands
+from velatura.cli.refusals import refusal, sentence
 from velatura_protocol.errors import VelaturaError
 
 
-def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser of all commands; only the one that `arguments` name has its options."""
+def parser_for(arguments: Sequence[str], *, is_whole: bool = False) -> argparse.ArgumentParser:
+    """Return the parser of all commands.
+
+    Only the command that `arguments` name has its options. is_whole: whether all have.
+    """
     parser = argparse.ArgumentParser(
         prog="velatura",
         description="Semantic image editing: paints what you describe where you select it.",
         epilog=exits.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # `_command` reads them too
     )
+    _add_common(parser, None, is_debug=False)
     parser.add_argument("--version", action="version", version=f"velatura {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    wanted = next((word for word in arguments if not word.startswith("-")), "")
+    wanted = _command(arguments)
     for name, command in commands().items():
         added = subparsers.add_parser(
             name,
@@ -35,9 +43,9 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
             epilog=exits.HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        added.add_argument("--state-dir", metavar="DIR", help="the daemon's directory (VELATURA_STATE_DIR)")
-        added.add_argument("--debug", action="store_true", help="show where in the program an error arose")
-        if name == wanted:
+        # What stood before the command is kept where it does not stand after it, too.
+        _add_common(added, argparse.SUPPRESS, is_debug=argparse.SUPPRESS)
+        if is_whole or name == wanted:
             command.configure(added)
     return parser
 
@@ -45,38 +53,51 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code (see `exits`)."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a character that cannot be encoded must not end a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = parser_for(arguments).parse_args(arguments)
     except SystemExit as stop:  # argparse has printed the mistake, or its help
         return stop.code if isinstance(stop.code, int) else exits.USAGE
     try:
-        return options.run(options)
-    except VelaturaError as error:
-        return _refuse(options, error, exits.exit_code(error.code))
-    except KeyboardInterrupt as error:
-        return _refuse(options, VelaturaError("cancelled", "Interrupted."), exits.CANCELLED, error)
+        code = options.run(options)
+        print(end="", flush=True)
+        return code
     except BrokenPipeError:  # the reader of our output has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.FILES
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        kind = "disk-full" if error.errno == errno.ENOSPC else "bad-request"
-        refusal = VelaturaError(kind, f"{where}{error.strerror or error}.")
-        return _refuse(options, refusal, exits.FILES, error)
-    except Exception as error:
-        sentence = f"Velatura failed ({type(error).__name__}: {error}); --debug shows where."
-        return _refuse(options, VelaturaError("internal", sentence), exits.FAULT, error)
+    except (Exception, KeyboardInterrupt) as error:
+        return _refuse(options, *refusal(error), error)
 
 
-def _refuse(
-    options: argparse.Namespace, error: VelaturaError, code: int, cause: BaseException | None = None
-) -> int:
+def _command(arguments: Sequence[str]) -> str:
+    """The command's name among the arguments; '' where there is none."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--state-dir":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _add_common(parser: argparse.ArgumentParser, state_dir: str | None, *, is_debug: bool | str) -> None:
+    """Add the options of every command, with their values where they are left out."""
+    about = "the daemon's directory (VELATURA_STATE_DIR)"
+    folder = parser.add_argument("--state-dir", metavar="DIR", default=state_dir, help=about)
+    folder.complete = shtab.DIRECTORY  # pyright: ignore[reportAttributeAccessIssue]  shtab's way
+    about = "show where in the program an error arose"
+    parser.add_argument("--debug", action="store_true", default=is_debug, help=about)
+
+
+def _refuse(options: argparse.Namespace, error: VelaturaError, code: int, cause: BaseException) -> int:
     if options.debug:
-        traceback.print_exception(cause or error)
+        traceback.print_exception(cause)
         if error.detail:
             print(error.detail, file=sys.stderr)
-    hint = f" ({error.hint})" if error.hint else ""
-    print(f"velatura: {' '.join(error.message.split())}{hint}", file=sys.stderr)
+    print(f"velatura: {sentence(error)}", file=sys.stderr)
     if getattr(options, "json", False):
         print(json.dumps({"ok": False, "exit": code, "error": error.to_wire()}))
     return code

@@ -15,12 +15,13 @@ UPLOAD = 0.05  # share of the bar
 class Progress:
     """A bar from 0 to 1: first the upload of the picture, then the daemon's own progress."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
         self._remaining = Remaining()
         self._bar = tqdm(
             total=1.0,
             file=sys.stderr,
-            disable=not sys.stderr.isatty(),
+            disable=is_quiet or not sys.stderr.isatty(),
             bar_format="{desc:24} {percentage:3.0f}% |{bar}| {elapsed}{postfix}",
             leave=False,
         )
@@ -42,7 +43,12 @@ class Progress:
 
     def say(self, sentence: str) -> None:
         """Print a line above the bar, also without a terminal."""
-        tqdm.write(sentence, file=sys.stderr)
+        if not self._is_quiet:
+            tqdm.write(sentence, file=sys.stderr)
+
+    def stage(self, stage: str) -> None:
+        """Show work after the daemon's, whose end is not known."""
+        self._show(stage, 1.0)
 
     def close(self) -> None:
         """Remove the bar."""

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
+from velatura.cli.destinations import add_force, check_one
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
+from velatura.cli.keeping import acknowledge, kept
 from velatura.cli.methods import method_named
 from velatura.cli.sources import Sources
 from velatura.cli.values import out_path, parse_values
 from velatura.client.connection import connected
-from velatura.client.outputs import WRITERS, Output, check_format, check_out
+from velatura.client.outputs import WRITERS, Output, check_format
 from velatura.files.images import Image, stripped
 from velatura.files.recipes import Made, read_recipes
 from velatura_protocol.catalogue import Catalogue, MethodInfo
@@ -29,7 +31,7 @@ from velatura_protocol.requests import Edit, Recipe
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="a result of `velatura edit`: PNG or ORA")
+    parser.add_argument("file", metavar="FILE", type=Path, help="a result of `velatura edit`, of any format")
     parser.add_argument(
         "--layer",
         type=int,
@@ -67,9 +69,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the picture's EXIF, XMP, texts and resolution; the recipe stays",
     )
+    add_force(parser)
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="cancel the edit after this time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run, compare=None)
+    parser.set_defaults(run=run, compare=None, quiet=False)
 
 
 @dataclass
@@ -89,24 +92,26 @@ def run(options: argparse.Namespace) -> int:
     recipe = Recipe.from_wire(made.recipe)
     pictures = _pictures(recipe, options)
     if options.out:
-        check_out(options.out, [options.file, *pictures.read])
+        check_one(options, options.out, [options.file, *pictures.read])
     with (
         Interrupt(options.timeout) as interrupt,
         connected(state_dir(options.state_dir), start=True) as client,
     ):
         known = Catalogue.from_wire(client.methods())
         method = method_named(known, recipe.request.method)
+        source = stripped(pictures.source) if options.strip else pictures.source
+        if options.out:
+            check_format(options.out, source, method.kind.insert)
         edit = _edit(recipe, method, options, pictures.reasons)
         job = _run(client, edit, known, pictures, recipe, interrupt)
         layer = _counterpart(job["result"]["layers"], recipe, method)
         files: list[Path] = []
         if options.out:
-            drawn = [fetch(client, job["job"], layer, interrupt)]
-            output = Output(options.out, None, [options.file, *pictures.read])
-            source = stripped(pictures.source) if options.strip else pictures.source
-            check_format(options.out, source, method.kind.insert)
-            files = WRITERS[method.kind.insert](output, source, pictures.mask, drawn, job["title"])
-        client.ack(job["job"])
+            with kept(job, options, interrupt):
+                drawn = [fetch(client, job["job"], layer, interrupt)]
+                output = Output(options.out, None, [options.file, *pictures.read])
+                files = WRITERS[method.kind.insert](output, source, pictures.mask, drawn, job["title"])
+        acknowledge(client, job)
     is_same = layer["raster"]["digest"] == made.digest if made.digest else None
     _print(options, job, layer, files, is_same, pictures.reasons)
     return exits.OK

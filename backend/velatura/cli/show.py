@@ -23,7 +23,7 @@ _ROW = "  {:22} {}"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="a result of `velatura edit`: PNG or ORA")
+    parser.add_argument("file", metavar="FILE", type=Path, help="a result of `velatura edit`, of any format")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 

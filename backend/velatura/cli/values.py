@@ -16,6 +16,9 @@ from velatura_protocol.dials import check
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.schema import Field
 
+STANDARD = "-"
+"""Standard input, or output, in place of a file's name."""
+
 
 def parse_values(
     method: MethodInfo,
@@ -141,9 +144,9 @@ def _value(field: Field, text: str, option: str) -> Any:
 
 
 def out_path(text: str) -> Path:
-    """The path of a result, for argparse."""
+    """The path of a result, for argparse; `-` stands for standard output."""
     path = Path(text)
-    if path.suffix.lower() not in ENDINGS:
+    if text != STANDARD and path.suffix.lower() not in ENDINGS:
         raise argparse.ArgumentTypeError(f"the result's name must end in {NAMES}")
     return path
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from velatura.files.atomic import check_writable
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint, paths_for, write_mask
@@ -18,24 +20,44 @@ class Output:
     """Where a result goes.
 
     path: its ending says the format (see `velatura.files.writing`). compare: the file of the comparison, or
-    None. read: files that must not be written over.
+    None. read: files that must not be written over. replace: whether a file that is there is replaced.
     """
 
     path: Path
     compare: Path | None
     read: Sequence[Path | None]
+    replace: bool = True
 
 
 def check_out(path: Path, read: Sequence[Path | None]) -> None:
     """Raise `bad-request` for a file that cannot be written. read: files that must not be written over."""
+    try:
+        _check_place(path)
+        check_writable(path)
+    except OSError as error:
+        sentence = f"{path} cannot be written: {error.strerror or error}. Choose another folder or name."
+        raise VelaturaError("bad-request", sentence) from error
+    if any(source and is_same_file(path, source) for source in read):
+        raise VelaturaError(
+            "bad-request", f"{path} is also a picture to read; name another file for the result."
+        )
+
+
+def _check_place(path: Path) -> None:
     if not path.parent.is_dir():
         raise VelaturaError("bad-request", f"There is no folder {path.parent} for the result; make it first.")
     if path.is_dir():
         raise VelaturaError("bad-request", f"{path} is a folder; name a file for the result.")
-    if any(source and source.exists() and path.resolve() == source.resolve() for source in read):
-        raise VelaturaError(
-            "bad-request", f"{path} is also a picture to read; name another file for the result."
-        )
+    if path.exists() and not path.is_file():
+        raise VelaturaError("bad-request", f"{path} is a device or a pipe; name a file for the result.")
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two names stand for one file, also by links, and also where neither is there yet."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def check_format(path: Path, source: Image, insert: str) -> None:
@@ -47,7 +69,7 @@ def check_format(path: Path, source: Image, insert: str) -> None:
         insert: see `kinds.ResultKind`.
     """
     if insert == "selections" and path.suffix.lower() not in _OF_MASKS:
-        raise VelaturaError("bad-request", f"{path.name} cannot hold masks; write .png, .ora or .psd.")
+        raise VelaturaError("bad-request", f"{path} cannot hold masks; write .png, .ora or .psd.")
     if insert == "selections" and path.suffix.lower() == ".png":
         return  # the masks alone
     check(path, source)
@@ -71,6 +93,10 @@ def _write_masks(
         files = paths_for(out.path, [layer.title for layer in layers])
         for path in files:
             check_out(path, out.read)
+            if not out.replace and path != out.path and path.exists():
+                raise VelaturaError(
+                    "bad-request", f"{path} is there already; --force replaces it, or name another file."
+                )
         for path, layer in zip(files, layers, strict=True):
             write_mask(path, layer)
     else:

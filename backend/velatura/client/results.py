@@ -114,7 +114,6 @@ class Result:
             raise VelaturaError("bad-request", "This result is text; read `texts`.")
         check_out(path, ())
         check_format(path, self._source, self._kind)
-        check_format(path, self._source, self._kind)
         return WRITERS[self._kind](Output(path, None, ()), self._source, self._mask, self._drawn, self.title)
 
 

@@ -19,12 +19,12 @@ class BrokenPng(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """Size in pixels, depth in bits per channel, and the eXIf chunk (empty where there is none)."""
+    """Size in pixels, depth in bits per channel, and whether the rows are interlaced."""
 
     width: int
     height: int
     depth: int
-    exif: bytes
+    is_interlaced: bool
 
 
 def walk(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -43,17 +43,12 @@ def walk(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def read_header(content: bytes) -> Header:
-    """Read IHDR and eXIf; raises BrokenPng."""
-    chunks: dict[bytes, bytes] = {}
-    for kind, data in walk(content):
-        if not chunks and (kind != b"IHDR" or len(data) != 13):
-            raise BrokenPng("the first chunk is no IHDR")
-        if kind in (b"IHDR", b"eXIf"):
-            chunks.setdefault(kind, data)
-    if not chunks:
-        raise BrokenPng("there is no IHDR")
-    width, height, depth = struct.unpack_from(">IIB", chunks[b"IHDR"])
-    return Header(width, height, depth, chunks.get(b"eXIf", b""))
+    """Read IHDR; raises BrokenPng."""
+    kind, data = next(walk(content))
+    if kind != b"IHDR" or len(data) != 13:
+        raise BrokenPng("the first chunk is no IHDR")
+    width, height, depth = struct.unpack_from(">IIB", data)
+    return Header(width, height, depth, data[12] != 0)
 
 
 def colour_chunks(content: bytes) -> tuple[tuple[bytes, bytes], ...]:
@@ -85,6 +80,15 @@ def icc_of(data: bytes) -> bytes:
 def icc_chunk(icc: bytes) -> tuple[bytes, bytes]:
     """Return an iCCP chunk of the ICC profile."""
     return b"iCCP", b"icc\0\0" + zlib.compress(icc, 9)
+
+
+def bare(content: bytes) -> bytes:
+    """Return the PNG file with the chunks alone that its pixels need; raises BrokenPng.
+
+    libpng writes a line to standard error for every other chunk that it does not like.
+    """
+    needed = (pair for pair in walk(content) if pair[0][:1].isupper() or pair[0] == b"tRNS")
+    return insert(content[:8], tuple(needed))
 
 
 def insert(png: bytes | bytearray, chunks: tuple[tuple[bytes, bytes], ...]) -> bytes:

@@ -8,11 +8,14 @@ A file of any other kind is refused with one sentence. Nothing is converted to s
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +33,7 @@ from velatura.files.images import CHANNELS, Chunks, Image, check_size, upright
 from velatura.files.kinds import kind_of
 from velatura_protocol.errors import VelaturaError
 
+_COLOURED = 0.001  # share of a mask's pixels from which it counts as a picture
 MAX_PART = 4 * 1024**3  # bytes of a picture in an OpenRaster file
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 # Pillow's modes of 8 bits a channel, and the mode to convert each to.
@@ -64,13 +68,18 @@ def read_mask(path: Path) -> Image:
     """Read a mask: one channel `A`, 8 or 16 bits; white selects, black and transparent do not.
 
     Floats become 16 bits. Ignores colour profiles, since the values are amounts, not colours. Raises
-    VelaturaError as `read_image` does.
+    VelaturaError as `read_image` does, and `bad-request` for a picture with colours.
     """
     image = _read(path, colours=False)
     if image.pixels.dtype.kind == "f":
         values = np.nan_to_num(image.pixels.astype(np.float32), nan=0.0).clip(0.0, 1.0)
         image = Image(np.rint(values * 65535).astype(np.uint16), image.channels)
     full = np.iinfo(image.pixels.dtype).max
+    if _is_coloured(image, full):
+        sentence = (
+            f"{path} has colours, so it is no mask. Make one in which white is edited and black is not."
+        )
+        raise VelaturaError("bad-request", sentence)
     values = image.pixels.astype(np.uint64)
     if image.channels.startswith("RGB"):
         r, g, b = values[..., 0], values[..., 1], values[..., 2]
@@ -82,10 +91,20 @@ def read_mask(path: Path) -> Image:
     return Image(amount.astype(image.pixels.dtype)[..., None], "A", "")
 
 
+def _is_coloured(image: Image, full: int) -> bool:
+    """Whether a mask is a picture, such as one with a transparent hole. A JPEG's grays are a little off."""
+    if not image.channels.startswith("RGB"):
+        return False
+    colours = image.pixels[..., :3]
+    spread = colours.max(axis=-1) - colours.min(axis=-1)
+    shown = image.pixels[..., -1] > 0 if image.channels.endswith("A") else np.ones(spread.shape, bool)
+    return bool(((spread > full // 8) & shown).mean() > _COLOURED)
+
+
 def _read(
     path: Path, colours: bool, part: str = archives.MERGED, layer: str = "", convert: bool = False
 ) -> Image:
-    name = path.name
+    name = str(path)
     content = read_bytes(path)
     kind = kind_of(content)
     placed: archives.Placed | None = None
@@ -153,18 +172,41 @@ def _read_png(content: bytes, name: str, colours: bool) -> Image:
     if header.depth < 16:
         image = _read_with_pillow(content, name, colours, chunks.colour_chunks(content))
         return replace(image, metadata=metadata.of_png(content, (image.width, image.height)))
-    pixels = imagecodecs.png_decode(content)
+    with _unheard() if header.is_interlaced else contextlib.nullcontext():
+        pixels = imagecodecs.png_decode(chunks.bare(content))
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    exif = Pillow.Exif()
-    if header.exif:
-        exif.load(header.exif)
-    pixels = upright(pixels, exif.get(0x0112, 1))
+    pixels = upright(pixels, _orientation(content))
     channels = CHANNELS[pixels.shape[-1]]
     kept = chunks.colour_chunks(content)
     profile, icc = colour.of_chunks(kept, channels, name) if colours else (SRGB.profile, b"")
     about = metadata.of_png(content, (pixels.shape[1], pixels.shape[0]))
     return Image(pixels, channels, profile, icc, kept, about)
+
+
+def _orientation(content: bytes) -> int:
+    """The orientation of a PNG file, in each form that Pillow reads: eXIf, XMP, or EXIF as a text."""
+    told = tuple(pair for pair in chunks.walk(content) if pair[0] in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"))
+    dot = chunks.insert(imagecodecs.png_encode(np.zeros((1, 1), np.uint8)), told)
+    with Pillow.open(io.BytesIO(dot), formats=("PNG",)) as picture:
+        return picture.getexif().get(0x0112, 1)
+
+
+@contextlib.contextmanager
+def _unheard() -> Generator[None]:
+    """Discard what a library of C writes to standard error: libpng does for rows that are interlaced."""
+    try:
+        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is no standard error
+        yield
+        return
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks, convert: bool = False) -> Image:

@@ -32,7 +32,7 @@ _MOST_XMP = 60_000  # bytes of a packet in a JPEG, which has one segment of 65,5
 
 def check(path: Path, source: Image) -> None:
     """Raise `bad-request` for a format that cannot hold the source's pixels, with one that can."""
-    ending, name = path.suffix.lower(), path.name
+    ending, name = path.suffix.lower(), str(path)
     is_float = source.pixels.dtype.kind == "f"
     if is_float and ending not in _FLOATS:
         sentence = f"{name} cannot hold the floats of the picture; give the result a name in .tif or .exr."
