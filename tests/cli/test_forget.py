@@ -15,6 +15,7 @@ from velatura.client.requests import pixels_of
 from velatura.files.reading import read_image
 from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
+from velatura_protocol.prompt_history import PromptHistory
 
 DIGEST = digest(b"a layer")
 
@@ -58,8 +59,11 @@ def test_edits_are_forgotten(cli, tmp_path):
     assert cli("forget", made, "--older-than", "1h").stdout == "0 edits forgotten.\n"
     assert cli("forget", made).stdout == "1 edit forgotten.\n"
     assert client.watch([job["job"]]) == []
-    cli(*words)
+    cli(*words, "--force")
     assert json.loads(cli("forget", sample, "--json").stdout)["forgotten"] == 1, "by its pixels"
+    PromptHistory(cli.state_dir).add("a hat")
+    cli("forget", "--all")
+    assert PromptHistory(cli.state_dir).prompts() == []
     client.close()
 
 

@@ -22,6 +22,7 @@ from velatura.files.recipes import read_recipes
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
+from velatura_protocol.prompt_history import PromptHistory
 
 AT_ONCE = 1000  # names in one message
 CANCEL_S = 60.0  # for running edits to stop; a worker that does not is killed earlier
@@ -44,7 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a document (kra, xcf, ora), a result or an edited picture: the edits that were made of it",
     )
-    parser.add_argument("--all", action="store_true", help="every edit")
+    parser.add_argument(
+        "--all", action="store_true", help="every edit, and the prompts that forms offer again"
+    )
     parser.add_argument(
         "--older-than", type=_age, metavar="AGE", help="only edits that ended longer ago: 12h, 7d, 2w"
     )
@@ -66,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         wanted += [{"jobs": [], "inputs": part} for part in _parts(inputs)]
     with connected(state_dir(options.state_dir), start=True) as client:
         count = sum(_forget(client, {**one, "before": before}) for one in wanted)
+    if options.all and before is None:
+        PromptHistory(state_dir(options.state_dir)).clear()
     if options.json:
         print(json.dumps({"ok": True, "exit": exits.OK, "forgotten": count}))
     else:

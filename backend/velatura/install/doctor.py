@@ -31,6 +31,7 @@ from velatura_protocol.paths import CONNECTION_FILE, check_folder, host_config, 
 PACKAGES = (
     *("torch", "diffusers", "transformers", "huggingface-hub", "tokenizers", "safetensors", "pyzmq"),
     *("pydantic", "pillow", "numpy", "imagecodecs", "filelock", "tqdm", "shtab"),
+    *("tifffile", "openexr", "psd-tools"),
 )
 LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
 PROBE = program("velatura.weights.device")  # before the wanted device
