@@ -30,6 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def mark_folder(argument: argparse.Action) -> None:
+    """Say that an argument takes a folder."""
+    argument.complete = shtab.DIRECTORY  # pyright: ignore[reportAttributeAccessIssue]  shtab's way
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
     from velatura.cli.main import parser_for  # which imports the commands, and this one among them

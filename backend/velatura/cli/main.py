@@ -10,8 +10,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-import shtab
-
 from velatura import __version__
 from velatura.cli import exits
 from velatura.cli.commands import commands
@@ -31,7 +29,7 @@ def parser_for(arguments: Sequence[str], *, is_whole: bool = False) -> argparse.
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # `_command` reads them too
     )
-    _add_common(parser, None, is_debug=False)
+    folders = [_add_common(parser, None, is_debug=False)]
     parser.add_argument("--version", action="version", version=f"velatura {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     wanted = _command(arguments)
@@ -44,9 +42,14 @@ def parser_for(arguments: Sequence[str], *, is_whole: bool = False) -> argparse.
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         # What stood before the command is kept where it does not stand after it, too.
-        _add_common(added, argparse.SUPPRESS, is_debug=argparse.SUPPRESS)
+        folders.append(_add_common(added, argparse.SUPPRESS, is_debug=argparse.SUPPRESS))
         if is_whole or name == wanted:
             command.configure(added)
+    if is_whole:
+        from velatura.cli.completion import mark_folder  # the library that completes is for this alone
+
+        for folder in folders:
+            mark_folder(folder)
     return parser
 
 
@@ -83,13 +86,15 @@ def _command(arguments: Sequence[str]) -> str:
     return ""
 
 
-def _add_common(parser: argparse.ArgumentParser, state_dir: str | None, *, is_debug: bool | str) -> None:
-    """Add the options of every command, with their values where they are left out."""
+def _add_common(
+    parser: argparse.ArgumentParser, state_dir: str | None, *, is_debug: bool | str
+) -> argparse.Action:
+    """Add the options of every command, with their values where they are left out; return --state-dir."""
     about = "the daemon's directory (VELATURA_STATE_DIR)"
     folder = parser.add_argument("--state-dir", metavar="DIR", default=state_dir, help=about)
-    folder.complete = shtab.DIRECTORY  # pyright: ignore[reportAttributeAccessIssue]  shtab's way
     about = "show where in the program an error arose"
     parser.add_argument("--debug", action="store_true", default=is_debug, help=about)
+    return folder
 
 
 def _refuse(options: argparse.Namespace, error: VelaturaError, code: int, cause: BaseException) -> int:
