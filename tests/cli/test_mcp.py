@@ -42,7 +42,7 @@ def tools(running, folder):
 
 def test_an_assistant_edits_a_picture_through_the_protocol(running, cli, folder):
     words = cli.words(["mcp", "--folder", folder])
-    place = StdioServerParameters(command=words[0], args=words[1:], env=cli._env)
+    place = StdioServerParameters(command=words[0], args=words[1:], env=cli.environment)
     call = {"picture": "in.png", "mask": "mask.png", "prompt": "a hat", "seed": 5, "settings": {"steps": 4}}
     heard = []
 

@@ -331,11 +331,9 @@ class Document:
 
     def setAnnotation(self, kind: str, _description: str, data: QtCore.QByteArray) -> None:
         self.annotations[kind] = bytes(data)
-        self.is_modified = True
 
     def removeAnnotation(self, kind: str) -> None:
         del self.annotations[kind]
-        self.is_modified = True
 
 
 class Notifier(QtCore.QObject):
