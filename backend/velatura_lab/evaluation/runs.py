@@ -25,7 +25,7 @@ from .cases import Case
 from .editors import Edited, Editor
 
 #: Packages of the product without influence on a result's pixels.
-_BESIDE = {"cli", "daemon", "install", "jobs"}
+_BESIDE = {"assistants", "client", "cli", "daemon", "install", "jobs"}
 #: Parts of the laboratory with influence on a result.
 _ADDED = (
     "readers",
