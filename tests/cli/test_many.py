@@ -240,6 +240,7 @@ def test_help_logs_and_completion(cli, capsys):
     lines = cli("logs", "-n", "3").stdout.splitlines()
     assert 1 <= len(lines) <= 3 and "INFO" in lines[-1]
     script = cli("completion", "bash").stdout
+    assert "edit___method_COMPGEN=_velatura_methods" in script and "layer_COMPGEN" not in script
 
     def completed(words):
         asked = (

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from mcp import Client, StdioServerParameters
 from PIL import Image as Pillow
 
@@ -136,3 +137,16 @@ def test_models_are_told(tools):
     answer = tools.told(MODELS, {})
     assert [model["id"] for model in answer.facts["models"]] == [model.id for model in tools._session.models]
     assert tools.told(FILL, {}) is None
+
+
+def test_floats_are_edited_shown_and_refused_before_work_where_a_format_cannot_hold_them(tools, folder):
+    light = (gradient(3, np.uint16) / 65535.0 * 3.0).astype(np.float32)
+    tifffile.imwrite(folder / "light.tif", light, photometric="rgb")
+    call = {"picture": "light.tif", "mask": "mask.png", "prompt": "a hat", "settings": {"steps": 4}}
+    with pytest.raises(VelaturaError, match="cannot hold the floats"):
+        tools.begin(FILL, {**call, "out": "new.png"})
+    assert tools._session._jobs == []
+    job, out = tools.begin(FILL, {**call, "out": "new.tif"})
+    with Pillow.open(io.BytesIO(tools.end(job.result(), out).thumbnail)) as picture:
+        assert (picture.mode, picture.size) == ("RGB", (64, 48))
+    assert tifffile.imread(folder / "new.tif").dtype == np.float32

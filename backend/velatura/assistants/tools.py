@@ -19,7 +19,7 @@ from velatura.client.jobs import Job
 from velatura.client.results import Result
 from velatura.client.session import Session
 from velatura.files.recipes import read_recipes
-from velatura.files.writing import ENDINGS, NAMES
+from velatura.files.writing import NAMES
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import MAX_SEED
@@ -99,8 +99,6 @@ class Tools:
             if key not in arguments:
                 raise VelaturaError("bad-request", f"{name} needs the argument {key}; give it.")
         out = self._folders.writing(_text(arguments, "out")) if "out" in known["required"] else None
-        if out is not None and out.suffix.lower() not in ENDINGS:
-            raise VelaturaError("bad-request", f"The result's name must end in {NAMES}.")
         settings = arguments.get("settings", {})
         if not isinstance(settings, Mapping):
             raise VelaturaError("bad-request", "The settings are no object; give values by key.")
@@ -119,6 +117,7 @@ class Tools:
                 for raster in method.further
                 if raster.name in arguments
             },
+            out=out,
         )
         return job, out
 
@@ -141,7 +140,7 @@ class Tools:
         lines = [f"{', '.join(files)}: {result.title}, in {result.seconds:.1f} s."]
         lines += [str(layer["title"]) for layer in layers]
         lines += [result.note] if result.note else []
-        thumbnail = _thumbnail(result.picture()) if result.layers else b""
+        thumbnail = _thumbnail(result.shown()) if result.layers else b""
         return Answer("\n".join(lines), {**facts, "files": files, "layers": layers}, thumbnail)
 
     def _tool(self, method: MethodInfo) -> Tool:
@@ -241,9 +240,8 @@ def _integer(arguments: Mapping[str, Any], key: str, low: int, high: int, defaul
 
 
 def _thumbnail(pixels: np.ndarray) -> bytes:
-    """A small 8-bit PNG of a picture at any depth."""
-    small = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-    picture = Pillow.fromarray(small[..., 0] if small.shape[-1] == 1 else small)
+    """A small PNG of a picture, uint8 sRGB [height, width, 3]."""
+    picture = Pillow.fromarray(pixels)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
     picture.save(stream, "PNG")

@@ -12,8 +12,6 @@ from velatura.install.hostfiles import first_methods
 from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.paths import state_dir
 
-METHODS = {"bash": "_velatura_methods", "zsh": "_velatura_methods", "tcsh": ""}
-"""Marks an argument that takes a method's id, for shtab."""
 _EPILOG = """to use it:
   bash  velatura completion bash > ~/.local/share/bash-completion/completions/velatura
   zsh   velatura completion zsh > a folder of $fpath/_velatura

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.completion import METHODS
 from velatura.cli.destinations import add_destinations, check_destinations, named
 from velatura.cli.dials import named_or_shared
 from velatura.cli.hints import with_a_hint
@@ -19,7 +18,7 @@ from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.keeping import acknowledge, kept
 from velatura.cli.many import Asked, Steps, edit_many
-from velatura.cli.methods import method_named
+from velatura.cli.methods import METHODS, method_named
 from velatura.cli.results import print_files, print_texts
 from velatura.cli.streams import deliver, streams
 from velatura.cli.values import need_dials, out_path, parse_adapter, parse_dial, parse_values

@@ -16,6 +16,9 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 from velatura_protocol.schema import Field
 
+METHODS = {"bash": "_velatura_methods", "zsh": "_velatura_methods", "tcsh": ""}
+"""Marks an argument that takes a method's id, for the functions of `velatura completion`."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""

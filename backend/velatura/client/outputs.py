@@ -11,7 +11,7 @@ from velatura.files.atomic import check_writable
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint, paths_for, write_mask
-from velatura.files.writing import check, write
+from velatura.files.writing import ENDINGS, NAMES, check, write
 from velatura_protocol.errors import VelaturaError
 
 
@@ -68,6 +68,8 @@ def check_format(path: Path, source: Image, insert: str) -> None:
         source: the picture to edit.
         insert: see `kinds.ResultKind`.
     """
+    if path.suffix.lower() not in ENDINGS:
+        raise VelaturaError("bad-request", f"{path} must end in {NAMES}; give it such a name.")
     if insert == "selections" and path.suffix.lower() not in _OF_MASKS:
         raise VelaturaError("bad-request", f"{path} cannot hold masks; write .png, .ora or .psd.")
     if insert == "selections" and path.suffix.lower() == ".png":

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from velatura.client.outputs import WRITERS, Output, check_format, check_out
+from velatura.files.compare import eight_bit
 from velatura.files.composite import over
 from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint
-from velatura.files.writing import ENDINGS, NAMES
 from velatura_protocol.errors import VelaturaError
 
 
@@ -96,9 +96,11 @@ class Result:
 
         index: of the layer; 0 is the best. A mask lies over it as white paint. Raises IndexError.
         """
-        layer = self._drawn[index]
-        shown = as_paint(layer, self._source) if self._kind == "selections" else layer
-        return over(self._source, shown).pixels
+        return self._composite(index).pixels
+
+    def shown(self, index: int = 0) -> np.ndarray:
+        """As `picture`, to look at: uint8 sRGB [height, width, 3] over white, from any depth and colours."""
+        return eight_bit(self._composite(index))
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the result as `velatura edit --out` does; return the files.
@@ -108,13 +110,16 @@ class Result:
         that cannot hold the pixels, a method that describes, and a folder that is not there; OSError.
         """
         path = Path(path)
-        if path.suffix.lower() not in ENDINGS:
-            raise VelaturaError("bad-request", f"{path} must end in {NAMES}; give it such a name.")
         if self._kind not in WRITERS:
             raise VelaturaError("bad-request", "This result is text; read `texts`.")
         check_out(path, ())
         check_format(path, self._source, self._kind)
         return WRITERS[self._kind](Output(path, None, ()), self._source, self._mask, self._drawn, self.title)
+
+    def _composite(self, index: int) -> Image:
+        layer = self._drawn[index]
+        shown = as_paint(layer, self._source) if self._kind == "selections" else layer
+        return over(self._source, shown)
 
 
 def _layer(told: Mapping[str, Any], layer: Layer) -> ResultLayer:

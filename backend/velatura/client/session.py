@@ -9,6 +9,7 @@ from typing import Any
 
 from velatura.client.connection import connected
 from velatura.client.jobs import NAME, Job, Progress, Work
+from velatura.client.outputs import check_format
 from velatura.client.requests import inputs_of
 from velatura.client.results import Result
 from velatura.client.settings import Picture, Settings, parameters, picture, selection
@@ -132,6 +133,7 @@ class Session:
         variations: int = 1,
         settings: Settings | None = None,
         pictures: Mapping[str, Picture] | None = None,
+        out: Path | None = None,
     ) -> Job:
         """Begin an edit and return at once.
 
@@ -148,6 +150,7 @@ class Session:
             settings: the method's parameters that differ from its defaults, by key, or an object of the
                 method's own class (`registry()[id].Parameters` of `velatura.methods.registry`).
             pictures: the method's further pictures, by name.
+            out: where `Result.save` will write; a format that cannot hold the result is refused now.
 
         Raises VelaturaError before any work: `unknown-method`, `bad-request`, `unsupported-colour`,
         `too-large`.
@@ -155,6 +158,8 @@ class Session:
         chosen = self.method(method)
         image, name = picture(source)
         size = image.width, image.height
+        if out is not None:
+            check_format(out, image, chosen.kind.insert)
         selected, mask_name = (None, "") if mask is None else selection(mask, size)
         values, rasters = parameters(chosen, settings or {}, pictures or {}, size)
         edit = chosen.edit(prompt, values, model=model, seed=seed, variations=variations)

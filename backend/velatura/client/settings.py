@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from velatura.client.requests import pixels_of
-from velatura.files.images import Image
+from velatura.files.images import CHANNELS, Image
 from velatura.files.reading import read_image, read_mask
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import raster_fields, resolve
@@ -21,8 +21,6 @@ from velatura_protocol.schema import Field
 Picture: TypeAlias = "np.ndarray | Image | Path | str"
 """A file's path, a picture that was read from one, or an array: [height, width] or [height, width, channels],
 uint8 or uint16, gray or RGB in sRGB, with or without straight alpha as the last channel."""
-
-CHANNELS = {1: "G", 2: "GA", 3: "RGB", 4: "RGBA"}
 
 
 @runtime_checkable

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import struct
 
 import numpy as np
 from PIL import Image as Pillow
 
-from velatura.files import colour
+from velatura.files import colour, metadata
 from velatura.files.depths import full_of
 from velatura.files.images import Image
 
@@ -45,10 +44,9 @@ def eight_bits(pixels: np.ndarray) -> np.ndarray:
 def _saved(pixels: np.ndarray, image: Image, xmp: bytes, kind: str, **options: object) -> bytes:
     kept = dict((*image.colour_chunks, *image.metadata))
     exif = kept.get(b"eXIf", b"")
-    resolution = kept.get(b"pHYs", b"")
-    if kind == "JPEG" and len(resolution) == 9 and resolution[8] == 1:
-        across, down = struct.unpack(">II", resolution[:8])
-        options["dpi"] = (across * 0.0254, down * 0.0254)
+    dpi = metadata.dpi_of((*image.colour_chunks, *image.metadata))
+    if kind == "JPEG" and dpi is not None:
+        options["dpi"] = dpi
     stream = io.BytesIO()
     picture = Pillow.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     picture.save(

@@ -99,6 +99,15 @@ def xmp_of(kept: Chunks) -> bytes:
     return b""
 
 
+def dpi_of(kept: Chunks) -> tuple[float, float] | None:
+    """Pixels an inch, across and down, of the pHYs chunk among these; None where there is none of metres."""
+    data = dict(kept).get(b"pHYs", b"")
+    if len(data) != 9 or data[8] != 1:
+        return None
+    across, down = struct.unpack(">II", data[:8])
+    return across * 0.0254, down * 0.0254
+
+
 def _resolution(dpi: Any) -> Iterator[tuple[bytes, bytes]]:
     """The pHYs chunk (W3C PNG, section 11.3.4.3) of pixels an inch, across and down."""
     try:

@@ -1,16 +1,15 @@
-"""Photoshop's layered files (PSD and PSB), gray or RGB, at 8, 16 and 32 bits, through psd-tools."""
+"""Photoshop's layered files (PSD and PSB), gray or RGB, at 8, 16 and 32 bits, through psd-tools.
+
+Its modules are imported when such a file is there: they take half of the time that all readers take.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from psd_tools import PSDImage
-from psd_tools.api.layers import PixelLayer
-from psd_tools.constants import ColorMode, Resource
-from psd_tools.psd.image_resources import ImageResource
 
 from velatura.colour import LINEAR, SRGB, of_icc
 from velatura.files import colour, metadata
@@ -18,10 +17,12 @@ from velatura.files.depths import full_of
 from velatura.files.images import Image, Layer, check_size
 from velatura_protocol.errors import VelaturaError
 
+if TYPE_CHECKING:
+    from psd_tools import PSDImage
+
 MAGIC = b"8BPS"
-_MODES = {ColorMode.RGB: "RGB", ColorMode.GRAYSCALE: "G"}
+_MODES = {"RGB": "RGB", "GRAYSCALE": "G"}
 _TYPES = {8: np.uint8, 16: np.uint16, 32: np.float32}
-MAX_SIDE = 30_000  # of a PSD
 
 
 def is_psd(content: bytes) -> bool:
@@ -40,9 +41,12 @@ def read(content: bytes, name: str, colours: bool, layer: str = "") -> Image:
 
     Raises VelaturaError `bad-request`, `unsupported-colour`, `too-large`; psd-tools' errors.
     """
+    from psd_tools import PSDImage
+    from psd_tools.constants import Resource
+
     file = PSDImage.open(io.BytesIO(content))
     check_size(file.width, file.height, name)
-    if file.color_mode not in _MODES or file.depth not in _TYPES:
+    if file.color_mode.name not in _MODES or file.depth not in _TYPES:
         raise VelaturaError(
             "unsupported-colour",
             f"{name} has {file.color_mode.name} colours of {file.depth} bits, not RGB or gray. "
@@ -60,7 +64,7 @@ def read(content: bytes, name: str, colours: bool, layer: str = "") -> Image:
     dtype = np.dtype(_TYPES[file.depth])
     pixels = values if dtype.kind == "f" else np.rint(values * full_of(dtype))
     pixels = np.ascontiguousarray(pixels.astype(dtype))
-    order = _MODES[ColorMode(file.color_mode)]
+    order = _MODES[file.color_mode.name]
     channels = order + ("A" if pixels.shape[-1] > len(order) else "")
     if pixels.shape[-1] != len(channels):
         raise VelaturaError(
@@ -88,6 +92,11 @@ def write(source: Image, layers: Sequence[Layer], title: str, xmp: bytes) -> byt
         title: the group's.
         xmp: the packet to write, with the recipes in it.
     """
+    from psd_tools import PSDImage
+    from psd_tools.api.layers import PixelLayer
+    from psd_tools.constants import Resource
+    from psd_tools.psd.image_resources import ImageResource
+
     mode = "RGB" if source.channels.startswith("RGB") else "L"
     depths = {dtype: depth for depth, dtype in _TYPES.items()}
     depth: Any = depths[source.pixels.dtype.type]
@@ -114,6 +123,9 @@ def write(source: Image, layers: Sequence[Layer], title: str, xmp: bytes) -> byt
 
 def xmp_in(content: bytes) -> bytes:
     """The file's XMP packet, or b""."""
+    from psd_tools import PSDImage
+    from psd_tools.constants import Resource
+
     file = PSDImage.open(io.BytesIO(content))
     return bytes(file.image_resources.get_data(Resource.XMP_METADATA, b""))
 
@@ -128,7 +140,7 @@ def _layer(file: PSDImage, title: str, name: str) -> np.ndarray:
     values = layer.numpy()
     if values is None:
         raise VelaturaError("empty-layer", f"The layer {title!r} of {name} is empty; name another one.")
-    order = 3 if file.color_mode == ColorMode.RGB else 1
+    order = 3 if file.color_mode.name == "RGB" else 1
     if values.shape[-1] == order:
         values = np.concatenate([values, np.ones_like(values[..., :1])], axis=-1)
     canvas = np.zeros((file.height, file.width, order + 1), values.dtype)

@@ -147,7 +147,7 @@ def write(path: Path, image: Image, xmp: bytes) -> bytes:
         tags.append((_XMP, "B", len(xmp), xmp, True))
     stream = io.BytesIO()
     pixels = image.pixels if image.pixels.shape[-1] > 1 else image.pixels[..., 0]
-    across, down = _resolution(image)
+    dpi = metadata.dpi_of((*image.colour_chunks, *image.metadata))
     tifffile.imwrite(
         stream,
         pixels,
@@ -157,8 +157,8 @@ def write(path: Path, image: Image, xmp: bytes) -> bytes:
         compression="adobe_deflate",
         predictor=True,
         iccprofile=colour.icc_of(image, gray=image.channels[0] == "G"),
-        resolution=(across, down),
-        resolutionunit="inch" if across else "none",
+        resolution=dpi or (0.0, 0.0),
+        resolutionunit="inch" if dpi else "none",
         software=f"Velatura {__version__}",
         metadata=None,
         extratags=tags,
@@ -221,15 +221,6 @@ def _dpi(tags: dict[int, Any]) -> tuple[float, float] | None:
     except (LookupError, TypeError, ValueError, ZeroDivisionError):
         return None
     return across, down
-
-
-def _resolution(image: Image) -> tuple[float, float]:
-    """Pixels an inch of the picture's pHYs chunk; zeros where it has none."""
-    data = dict((*image.colour_chunks, *image.metadata)).get(b"pHYs", b"")
-    if len(data) != 9 or data[8] != 1:
-        return 0.0, 0.0
-    across, down = struct.unpack(">II", data[:8])
-    return across * 0.0254, down * 0.0254
 
 
 def _with_exif(content: bytes, inner: dict[int, Any]) -> bytes:
